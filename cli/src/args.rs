@@ -39,6 +39,12 @@ pub(crate) enum Command {
     /// Inspect the log of a data directory.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Generate Rust types from schemas.
+    ///
+    /// A path is a schema file, or a directory with .avsc files at any depth; of files
+    /// SUBJECT/VERSION.avsc in a directory the newest version counts. Types that a file does not
+    /// define are searched below its directory.
+    Codegen(CodegenArgs),
     /// Back up a running node, or verify a backup.
     ///
     /// The node writes its log, metadata and registry into a new directory on its machine, as of
@@ -83,6 +89,46 @@ pub(crate) enum BackupCommand {
         /// Directory of the backup.
         directory: PathBuf,
     },
+}
+
+/// The schemas and the output of the generator.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CodegenArgs {
+    /// Directories or files with schemas.
+    #[arg(required_unless_present = "dependencies", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Language of the types.
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub(crate) lang: Language,
+    /// Directory of the output, which is one file, mod.rs.
+    #[arg(long, value_name = "DIR", required_unless_present = "dependencies")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write nothing, and exit with 3 if the output is not up to date.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print the lines of [dependencies] that the output needs.
+    #[arg(long, conflicts_with_all = ["paths", "out", "check"])]
+    pub(crate) dependencies: bool,
+    /// Crate with the types of dates and times.
+    #[arg(long, value_enum, default_value_t = TimeTypes::Jiff)]
+    pub(crate) time: TimeTypes,
+    /// Also generate types that borrow strings and bytes from the datum.
+    #[arg(long)]
+    pub(crate) borrowed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    Rust,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TimeTypes {
+    Jiff,
+    Chrono,
+    Time,
+    /// Numbers, as in the encoding.
+    Raw,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ mod args;
 mod backup;
 mod banner;
 mod broker_settings;
+mod codegen;
 mod config;
 mod config_file;
 mod log;
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = ConfigFile::load(cli.config.as_deref(), Path::new("avouch.toml"))?;
     match cli.command {
         Command::Serve(flags) => serve::run(config::resolve(*flags, file.serve)?),
+        Command::Codegen(command) => codegen::run(&command),
         Command::Log(command) => log::run(command, file.serve.data_dir),
         Command::Backup { start, command } => match command {
             Some(BackupCommand::Verify { directory }) => backup::verify(&directory),

@@ -235,12 +235,8 @@ fn parse(path: &Path) -> anyhow::Result<Schema> {
 
 /// Reads the files that `file` may refer to, and returns them with its index.
 fn files_around(file: &SchemaFile) -> anyhow::Result<(SchemaFiles, usize)> {
-    let folder = file.path.parent().unwrap_or(Path::new(""));
-    let folder = match file.version() {
-        Some(_) => folder.parent().unwrap_or(folder),
-        None => folder,
-    };
-    let files = SchemaFiles::read(folder).with_context(|| folder.display().to_string())?;
+    let folder = file.reference_folder();
+    let files = SchemaFiles::read(&folder).with_context(|| folder.display().to_string())?;
     let at = files.position(&file.path).context("the file was deleted")?;
     Ok((files, at))
 }

@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 700;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// Folders of the workspace's crates, with the workspace crates that each may import.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 25] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 27] = [
     ("serde-avro/kernel", &[]),
     // Only the tests of the core import the generators, which import the core.
     (
@@ -20,6 +20,11 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 25] = [
         &["avouch-avro-kernel", "avouch-avro-testing"],
     ),
     ("serde-avro/testing", &["avouch-avro"]),
+    ("serde-avro/codegen", &["avouch-avro"]),
+    (
+        "serde-avro/shapes",
+        &["avouch-avro", "avouch-avro-testing", "avouch-codegen"],
+    ),
     ("compute", &[]),
     ("http", &[]),
     ("registry/api", &[]),
@@ -74,6 +79,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 25] = [
         "cli",
         &[
             "avouch-avro",
+            "avouch-codegen",
             "avouch-registry-api",
             "avouch-protocol",
             "avouch-log",
@@ -312,10 +318,12 @@ fn files_have_heads_and_bounded_lengths() -> Result<()> {
 }
 
 /// Folders and names of the workspace's crates.
-const OWN_NAMES: [(&str, &str); 24] = [
+const OWN_NAMES: [(&str, &str); 26] = [
     ("serde-avro/kernel", "avouch-avro-kernel"),
     ("serde-avro/core", "avouch-avro"),
     ("serde-avro/testing", "avouch-avro-testing"),
+    ("serde-avro/codegen", "avouch-codegen"),
+    ("serde-avro/shapes", "avouch-codegen-shapes"),
     ("http", "avouch-http"),
     ("registry/api", "avouch-registry-api"),
     ("registry/server", "avouch-registry"),

@@ -5,6 +5,7 @@
 
 mod backup;
 mod broker_configs;
+mod codegen;
 mod documented;
 mod documented_configs;
 mod log;

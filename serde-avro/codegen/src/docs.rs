@@ -21,7 +21,10 @@ fn line(text: &str) -> String {
     // Indentation would make the line a code block, which rustdoc compiles as a test.
     let words: Vec<String> = text.split_whitespace().map(word).collect();
     let joined = words.join(" ");
-    let digits = joined.len() - joined.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let digits = joined.len()
+        - joined
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .len();
     match joined.get(digits..).and_then(|rest| rest.chars().next()) {
         // A numbered list.
         Some('.' | ')') if digits > 0 => {
@@ -34,7 +37,9 @@ fn line(text: &str) -> String {
 
 fn word(word: &str) -> String {
     if word.starts_with("http://") || word.starts_with("https://") {
-        let end = word.trim_end_matches(['.', ',', ')', ';', ':', '>', '"']).len();
+        let end = word
+            .trim_end_matches(['.', ',', ')', ';', ':', '>', '"'])
+            .len();
         let (link, rest) = word.split_at(end);
         if !link.contains(MARKUP) {
             return format!("<{link}>{}", escaped(rest));
@@ -56,7 +61,8 @@ fn escaped(text: &str) -> String {
 }
 
 fn is_invisible(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+    character.is_control()
+        || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}')
 }
 
@@ -69,7 +75,10 @@ mod tests {
         let table = [
             ("An employee.\nSecond line.", "An employee.|Second line."),
             ("    let x = 1;", "let x = 1;"),
-            ("see [Other] and `x` <b>", "see \\[Other\\] and \\`x\\` \\<b\\>"),
+            (
+                "see [Other] and `x` <b>",
+                "see \\[Other\\] and \\`x\\` \\<b\\>",
+            ),
             ("- item\n1. one\n# head", "\\- item|1\\. one|\\# head"),
             ("see https://a.b/c.", "see <https://a.b/c>."),
             ("\n\na\n\n", "a"),

@@ -20,15 +20,19 @@
 //! | Avro | Rust |
 //! |---|---|
 //! | namespace | modules |
-//! | record | struct with public fields, in snake case; `Default` if each field has a default, else `NameBuilder` with the fields without a default, if some have one |
-//! | enum | `#[non_exhaustive]` enum with `as_str` and `FromStr`; `Default` if the schema has one |
+//! | record | struct with public fields, in snake case |
+//! | enum | `#[non_exhaustive]` enum with `as_str` and `FromStr` |
 //! | union of null and one type, in any order | `Option` |
-//! | other union | enum `RecordField` with a variant for each branch; in `Option` if null is one of them |
+//! | other union | enum `RecordField`, in `Option` if null is one of the branches |
 //! | array, map | `Vec`, `BTreeMap` |
 //! | fixed | struct with an array of bytes |
-//! | decimal | `avouch_avro::logical::Decimal<PRECISION, SCALE>` up to 38 digits, else bytes |
-//! | date, time, timestamp, local timestamp | types of jiff, chrono or time, or numbers ([`TimeCrate`]) |
+//! | decimal up to 38 digits | `avouch_avro::logical::Decimal<PRECISION, SCALE>` |
+//! | date, time, timestamp, local timestamp | types of jiff, chrono or time ([`TimeCrate`]) |
 //! | uuid, duration | `uuid::Uuid`, `avouch_avro::logical::Duration` |
+//!
+//! A record has `Default` if each field has a default, and else a `NameBuilder` with the fields
+//! without a default, if others have one. An enum has `Default` if the schema has a default symbol,
+//! which `FromStr` returns for unknown symbols. Decimals with more digits are bytes.
 //!
 //! A record that contains itself has a `Box` in the field that closes the cycle. All types implement
 //! `Encode` and `Decode`, and named types `AvroType`, whose constants are the schema and its
@@ -45,13 +49,6 @@ mod sources;
 
 pub use config::{Generator, TimeCrate};
 pub use error::{Error, Reason};
-
-/// The lines of `[dependencies]` that generated code needs.
-pub const DEPENDENCIES: &str = concat!(
-    "avouch-avro = \"",
-    env!("CARGO_PKG_VERSION"),
-    "\"\njiff = \"0.2\"\nuuid = \"1\"\n"
-);
 
 /// Compiles the example of the README with the doc tests.
 #[cfg(doctest)]

@@ -75,8 +75,9 @@ fn letter_first(name: String, prefix: char) -> String {
 /// Returns the identifier of a name, raw if the name is a keyword.
 pub(crate) fn ident(name: &str) -> Ident {
     match syn::parse_str::<Ident>(name) {
-        Ok(ident) => ident,
-        Err(_) => Ident::new_raw(name, Span::call_site()),
+        // A keyword since edition 2024, which syn accepts.
+        Ok(ident) if name != "gen" => ident,
+        _ => Ident::new_raw(name, Span::call_site()),
     }
 }
 
@@ -97,7 +98,10 @@ mod tests {
             ("a__b", "AB", "a_b"),
         ];
         for (avro, upper, snake) in table {
-            assert_eq!((type_name(avro), value_name(avro)), (upper.into(), snake.into()));
+            assert_eq!(
+                (type_name(avro), value_name(avro)),
+                (upper.into(), snake.into())
+            );
         }
     }
 

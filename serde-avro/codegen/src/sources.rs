@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::Generator;
+use crate::config::{Generator, TimeCrate};
 use crate::emit::emit;
 use crate::error::Error;
 use crate::files::{SchemaFile, SchemaFiles};
@@ -15,14 +15,14 @@ impl Generator {
     /// the others in any order.
     ///
     /// # Errors
-    /// If a schema is invalid or has no equivalent in Rust, or an option does not match the schemas.
+    /// If a schema is invalid or has no equivalent in Rust, or an option does not match them.
     pub fn generate<'t>(
         &self,
         schemas: impl IntoIterator<Item = (&'t str, &'t str)>,
     ) -> Result<String, Error> {
-        let files = schemas.into_iter().map(|(path, text)| {
-            SchemaFile::new(PathBuf::from(path), text.to_owned())
-        });
+        let files = schemas
+            .into_iter()
+            .map(|(path, text)| SchemaFile::new(PathBuf::from(path), text.to_owned()));
         let files = SchemaFiles::new(files.collect());
         let selected = files.newest(Path::new(""));
         self.generate_selected(&files, &selected)
@@ -59,26 +59,75 @@ impl Generator {
         write(&Path::new(&folder).join("schemas.rs"), &code)
     }
 
-    fn generate_selected(
+    /// Writes the types of schema files to a file. Its folder is created if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Generator::generate_files`], and if the file cannot be written. Its old content then
+    /// remains.
+    pub fn write_files<P: AsRef<Path>>(
         &self,
-        files: &SchemaFiles,
-        selected: &[usize],
-    ) -> Result<String, Error> {
+        paths: impl IntoIterator<Item = P>,
+        out: &Path,
+    ) -> Result<(), Error> {
+        let code = self.generate_files(paths)?;
+        if let Some(folder) = out.parent() {
+            fs::create_dir_all(folder).map_err(|error| Error::Io {
+                path: folder.to_owned(),
+                error,
+            })?;
+        }
+        write(out, &code)
+    }
+
+    /// Returns true if a file has the content that [`Generator::write_files`] would write.
+    ///
+    /// # Errors
+    /// As [`Generator::generate_files`], and if the file exists and cannot be read.
+    pub fn is_current<P: AsRef<Path>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+        out: &Path,
+    ) -> Result<bool, Error> {
+        let code = self.generate_files(paths)?;
+        match fs::read(out) {
+            Ok(found) => Ok(found == code.as_bytes()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::Io {
+                path: out.to_owned(),
+                error,
+            }),
+        }
+    }
+
+    /// Returns the lines of `[dependencies]` that the output needs, at most three.
+    #[must_use]
+    pub fn dependencies(&self) -> String {
+        let time = match self.time {
+            TimeCrate::Jiff => "jiff = \"0.2\"\n",
+            TimeCrate::Chrono => "chrono = \"0.4\"\n",
+            TimeCrate::Time => "time = \"0.3\"\n",
+            TimeCrate::Raw => "",
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        format!("avouch-avro = \"{version}\"\n{time}uuid = \"1\"\n")
+    }
+
+    fn generate_selected(&self, files: &SchemaFiles, selected: &[usize]) -> Result<String, Error> {
         let definitions = model::collect(files, selected)?;
         emit(&model::build(&definitions, self)?, self)
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the protocol between cargo and build scripts")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the protocol between cargo and build scripts"
+)]
 fn announce(path: &Path) {
     println!("cargo::rerun-if-changed={}", path.display());
 }
 
 /// Writes a file, or leaves its old content after an error.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write(path: &Path, code: &str) -> Result<(), Error> {
+fn write(path: &Path, code: &str) -> Result<(), Error> {
     let failed = |error| Error::Io {
         path: path.to_owned(),
         error,

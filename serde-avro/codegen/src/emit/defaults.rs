@@ -148,7 +148,9 @@ impl Emitter<'_> {
             Logical::Decimal { .. } => {
                 let bytes = bytes(json)?;
                 // The sign of the number is that of its first byte.
-                let sign = bytes.first().map_or(0, |first| if *first > 0x7f { 0xff } else { 0 });
+                let sign = bytes
+                    .first()
+                    .map_or(0, |first| if *first > 0x7f { 0xff } else { 0 });
                 let mut wide = [sign; 16];
                 let start = wide.len().checked_sub(bytes.len())?;
                 wide[start..].copy_from_slice(&bytes);
@@ -206,7 +208,9 @@ fn string(text: &str) -> TokenStream {
 /// Returns the bytes of a default, each of which is a character below 256.
 fn bytes(json: &Value) -> Option<Vec<u8>> {
     let characters = json.as_str()?.chars();
-    characters.map(|character| u8::try_from(u32::from(character)).ok()).collect()
+    characters
+        .map(|character| u8::try_from(u32::from(character)).ok())
+        .collect()
 }
 
 /// Returns a number, or one of the strings that Java reads as numbers that JSON does not have.

@@ -107,9 +107,7 @@ impl<'m> Module<'m> {
 
 impl<'m> Emitter<'m> {
     fn new(model: &'m Model, config: &'m Generator) -> Result<Self, Error> {
-        let is_partial = |ty: &Type| {
-            matches!(ty, Type::Float | Type::Double | Type::External(_))
-        };
+        let is_partial = |ty: &Type| matches!(ty, Type::Float | Type::Double | Type::External(_));
         let partial = model.containing(is_partial);
         let mut scope = Scope::default();
         for item in &model.items {
@@ -125,8 +123,14 @@ impl<'m> Emitter<'m> {
             model,
             config,
             support: scope.claim("avro_support".to_owned()),
-            hashable: (0..model.items.len()).filter(|at| !partial.contains(at)).collect(),
-            derives: config.derives.iter().map(|path| parsed(path)).collect::<Result<_, _>>()?,
+            hashable: (0..model.items.len())
+                .filter(|at| !partial.contains(at))
+                .collect(),
+            derives: config
+                .derives
+                .iter()
+                .map(|path| parsed(path))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -162,7 +166,9 @@ impl<'m> Emitter<'m> {
 
     fn is_hashable(&self, item: &Item) -> bool {
         let found = self.hashable.iter().map(|at| &self.model.items[*at]);
-        found.into_iter().any(|hashable| std::ptr::eq(hashable, item))
+        found
+            .into_iter()
+            .any(|hashable| std::ptr::eq(hashable, item))
     }
 
     fn avro_type(&self, item: &Item, form: Form) -> Option<TokenStream> {

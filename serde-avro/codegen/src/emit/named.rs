@@ -124,7 +124,12 @@ impl Emitter<'_> {
             });
             let encode = self.encode(ty, &quote!(&self.0), item);
             let decode = self.decode(ty, item, form);
-            code.extend(codec_impls(&name, form, &encode, &quote!(#decode.map(Self))));
+            code.extend(codec_impls(
+                &name,
+                form,
+                &encode,
+                &quote!(#decode.map(Self)),
+            ));
         }
         code
     }
@@ -144,7 +149,9 @@ fn from_str(item: &Item, symbols: &Enum) -> Option<TokenStream> {
             let (variant, symbol) = &symbols.variants[default];
             let variant = ident(variant);
             (
-                format!(" Parses a symbol. Unknown symbols are the default of the schema, `{symbol}`."),
+                format!(
+                    " Parses a symbol. Unknown symbols are the default of the schema, `{symbol}`."
+                ),
                 quote!(Ok(Self::#variant)),
             )
         }
@@ -167,7 +174,11 @@ fn from_str(item: &Item, symbols: &Enum) -> Option<TokenStream> {
 
 /// Returns the bodies of `encode` and `decode`.
 fn enum_codec(symbols: &Enum, count: &Literal) -> (TokenStream, TokenStream) {
-    let variants: Vec<_> = symbols.variants.iter().map(|(variant, _)| ident(variant)).collect();
+    let variants: Vec<_> = symbols
+        .variants
+        .iter()
+        .map(|(variant, _)| ident(variant))
+        .collect();
     let Some((last, others)) = variants.split_last() else {
         // No value exists, so no index is valid.
         let decode = quote! {
@@ -244,9 +255,10 @@ pub(super) fn codec_impls(
 
 fn contains(token: &proc_macro2::TokenTree, word: &str) -> bool {
     match token {
-        proc_macro2::TokenTree::Group(group) => {
-            group.stream().into_iter().any(|token| contains(&token, word))
-        }
+        proc_macro2::TokenTree::Group(group) => group
+            .stream()
+            .into_iter()
+            .any(|token| contains(&token, word)),
         proc_macro2::TokenTree::Ident(ident) => ident == word,
         _ => false,
     }

@@ -17,7 +17,10 @@ impl Emitter<'_> {
         for form in self.forms(item) {
             let attributes = self.attributes(item, form);
             let name = self.own_type(item, form);
-            let fields = record.fields.iter().map(|field| self.field(field, item, form));
+            let fields = record
+                .fields
+                .iter()
+                .map(|field| self.field(field, item, form));
             code.push(quote! {
                 #attributes
                 pub struct #name { #(#fields),* }
@@ -39,12 +42,7 @@ impl Emitter<'_> {
         quote!(#docs #complex pub #name: #ty)
     }
 
-    fn record_codec(
-        &self,
-        item: &Item,
-        record: &Record,
-        form: Form,
-    ) -> (TokenStream, TokenStream) {
+    fn record_codec(&self, item: &Item, record: &Record, form: Form) -> (TokenStream, TokenStream) {
         let encode = record.fields.iter().map(|field| {
             let name = ident(&field.name);
             let value = match &field.ty {
@@ -102,10 +100,17 @@ impl Emitter<'_> {
         if defaults.iter().all(Option::is_none) {
             return Vec::new();
         }
-        let required = record.fields.iter().zip(&defaults).filter(|(_, default)| default.is_none());
+        let required = record
+            .fields
+            .iter()
+            .zip(&defaults)
+            .filter(|(_, default)| default.is_none());
         let required = required.map(|(field, _)| self.field(field, item, Form::Owned));
         let docs = [
-            format!(" The fields of [`{}`] without a default. [`build`](Self::build) returns the", item.name),
+            format!(
+                " The fields of [`{}`] without a default. [`build`](Self::build) returns the",
+                item.name
+            ),
             " record with the defaults of the schema.".to_owned(),
         ];
         let builder = ident(builder);

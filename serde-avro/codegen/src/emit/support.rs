@@ -25,9 +25,8 @@ impl Emitter<'_> {
             // Plain numbers need no conversion.
             TimeCrate::Raw => "",
         };
-        let templates = [COLLECTIONS, UUID, time].map(|text| {
-            syn::parse_file(text).expect("templates are Rust")
-        });
+        let templates = [COLLECTIONS, UUID, time]
+            .map(|text| syn::parse_file(text).expect("templates are Rust"));
         let items: Vec<(String, syn::Item)> = templates
             .into_iter()
             .flat_map(|file| file.items)
@@ -51,7 +50,10 @@ impl Emitter<'_> {
         if kept.is_empty() {
             return TokenStream::new();
         }
-        let kept = items.iter().filter(|(name, _)| kept.contains(name)).map(|(_, item)| item);
+        let kept = items
+            .iter()
+            .filter(|(name, _)| kept.contains(name))
+            .map(|(_, item)| item);
         let module = ident(&self.support);
         quote! {
             #[allow(dead_code)]

@@ -124,11 +124,6 @@ impl Emitter<'_> {
     /// Returns the path of a conversion function.
     pub(super) fn support_path(&self, name: &str, from: &Item) -> TokenStream {
         let path = path(&from.module, &[]);
-        // In the root the path would be empty, and a name alone could be a crate.
-        let path = match from.module.is_empty() {
-            true => quote!(self::),
-            false => path,
-        };
         let (module, name) = (ident(&self.support), ident(name));
         quote!(#path #module::#name)
     }
@@ -139,13 +134,11 @@ fn path(from: &[String], to: &[String]) -> TokenStream {
     let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
     let up = from.len() - common;
     let supers = (0..up).map(|_| quote!(super::));
-    // Without `self` a module could be taken for a crate of the same name.
-    let own = (up == 0 && common < to.len()).then(|| quote!(self::));
     let down = to[common..].iter().map(|name| {
         let name = ident(name);
         quote!(#name::)
     });
-    quote!(#own #(#supers)* #(#down)*)
+    quote!(#(#supers)* #(#down)*)
 }
 
 /// Returns a path of the user, which was parsed before.

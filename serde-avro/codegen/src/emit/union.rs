@@ -98,11 +98,19 @@ impl Emitter<'_> {
         let types: Vec<String> = union.branches.iter().map(rust).collect();
         let name = ident(&item.name);
         // A type of the user may be one of the others under another name.
-        if union.branches.iter().any(|branch| matches!(branch.ty, Type::External(_))) {
+        if union
+            .branches
+            .iter()
+            .any(|branch| matches!(branch.ty, Type::External(_)))
+        {
             return Vec::new();
         }
         let is_unique = |rust| types.iter().filter(|other| *other == rust).count() == 1;
-        let unique = union.branches.iter().zip(&types).filter(|(_, rust)| is_unique(*rust));
+        let unique = union
+            .branches
+            .iter()
+            .zip(&types)
+            .filter(|(_, rust)| is_unique(*rust));
         let conversion = |(branch, _): (&Branch, &String)| {
             let variant = ident(&branch.name);
             let ty = self.ty(&branch.ty, item, Form::Owned);

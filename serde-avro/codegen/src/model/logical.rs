@@ -77,7 +77,10 @@ impl Logical {
 }
 
 fn decimal(node: &Node, size: Option<usize>) -> Option<Logical> {
-    let number = |key| node.attribute(key).map(|value| value.to_string().parse::<u32>());
+    let number = |key| {
+        node.attribute(key)
+            .map(|value| value.to_string().parse::<u32>())
+    };
     let precision = number("precision")?.ok()?;
     let scale = match number("scale") {
         None => 0,
@@ -120,9 +123,7 @@ mod tests {
         };
         let bytes = |rest| format!(r#"{{"type":"bytes","logicalType":"decimal"{rest}}}"#);
         let fixed = |size, rest| {
-            format!(
-                r#"{{"type":"fixed","name":"F","size":{size},"logicalType":"decimal"{rest}}}"#
-            )
+            format!(r#"{{"type":"fixed","name":"F","size":{size},"logicalType":"decimal"{rest}}}"#)
         };
         let table = [
             (bytes(r#","precision":4,"scale":2"#), decimal(4, 2, None)),

@@ -48,7 +48,9 @@ pub(super) fn add_boxes(model: &mut Model) {
 /// Returns the positions of the types that hold an item, and the items.
 fn held(item: &super::Item) -> Vec<(usize, ItemId)> {
     let types = item.types().into_iter().enumerate();
-    types.filter_map(|(at, ty)| Some((at, ty.held()?))).collect()
+    types
+        .filter_map(|(at, ty)| Some((at, ty.held()?)))
+        .collect()
 }
 
 /// Returns a record each value of which contains another one without end, and the field that
@@ -74,7 +76,11 @@ pub(super) fn endless(model: &Model) -> Option<(ItemId, String)> {
             break;
         }
     }
-    let records = model.items.iter().enumerate().filter(|(at, _)| !finite[*at]);
+    let records = model
+        .items
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !finite[*at]);
     records.into_iter().find_map(|(at, item)| match &item.kind {
         Kind::Record(record) => {
             let endless = |ty: &Type| required(ty).is_some_and(|id| !finite[id.0]);

@@ -27,9 +27,14 @@ pub(crate) fn build(definitions: &[Definition<'_>], config: &Generator) -> Resul
     builder.check_options(definitions)?;
     let mut model = builder.finish();
     if let Some((item, field)) = recursion::endless(&model) {
-        let name = model.items[item.0].schema.as_ref().map(|schema| schema.full_name.clone());
+        let name = model.items[item.0]
+            .schema
+            .as_ref()
+            .map(|schema| schema.full_name.clone());
         let name = name.unwrap_or_default();
-        let found = definitions.iter().find(|definition| definition.full_name == name);
+        let found = definitions
+            .iter()
+            .find(|definition| definition.full_name == name);
         let definition = found.expect("only records are endless, and each has a definition");
         let reason = Reason::Endless { name, field };
         return Err(definition.unsupported(definition.node(), reason));
@@ -75,8 +80,10 @@ impl<'c> Builder<'c> {
 
     /// Gives each definition its module and name, in the order of full names.
     fn claim_names(&mut self, definitions: &[Definition<'_>]) -> Result<(), Error> {
-        let mut generated: Vec<&Definition<'_>> =
-            definitions.iter().filter(|definition| self.is_generated(definition)).collect();
+        let mut generated: Vec<&Definition<'_>> = definitions
+            .iter()
+            .filter(|definition| self.is_generated(definition))
+            .collect();
         generated.sort_by(|a, b| a.full_name.cmp(&b.full_name));
         for definition in generated {
             let module = module_of(&definition.full_name);
@@ -128,7 +135,11 @@ impl<'c> Builder<'c> {
     fn wanted_name(&self, definition: &Definition<'_>) -> Result<String, Error> {
         let node = definition.node();
         let attribute = node.attribute("x-rust-name").and_then(|name| name.as_str());
-        let option = self.config.names.get(&definition.full_name).map(String::as_str);
+        let option = self
+            .config
+            .names
+            .get(&definition.full_name)
+            .map(String::as_str);
         let Some(name) = option.or(attribute) else {
             let full_name = &definition.full_name;
             return Ok(type_name(full_name.rsplit('.').next().unwrap_or(full_name)));
@@ -196,7 +207,10 @@ impl<'c> Builder<'c> {
     fn claim_beside(&mut self, item: ItemId, suffix: &str) -> String {
         let item = &self.items[item.0];
         let name = format!("{}{suffix}", item.name);
-        self.scopes.entry(item.module.clone()).or_default().claim(name)
+        self.scopes
+            .entry(item.module.clone())
+            .or_default()
+            .claim(name)
     }
 
     fn ty(&mut self, id: NodeId, owner: &Owner<'_>) -> Result<Type, Error> {
@@ -233,12 +247,7 @@ impl<'c> Builder<'c> {
         })
     }
 
-    fn union(
-        &mut self,
-        id: NodeId,
-        branches: &[NodeId],
-        owner: &Owner<'_>,
-    ) -> Result<Type, Error> {
+    fn union(&mut self, id: NodeId, branches: &[NodeId], owner: &Owner<'_>) -> Result<Type, Error> {
         let (null, others) = split(branches, owner.definition);
         let (inner, some) = match others[..] {
             [] if null.is_some() => return Ok(Type::Single(Box::new(Type::Null))),
@@ -320,7 +329,8 @@ impl<'c> Builder<'c> {
         };
         let config = self.config;
         let types = config.types.keys().chain(config.names.keys());
-        let unknown = types.filter(|name| !definitions.iter().any(|other| other.full_name == **name));
+        let unknown =
+            types.filter(|name| !definitions.iter().any(|other| other.full_name == **name));
         let fields = config.fields.keys().filter(|key| !is_field(key));
         match unknown.chain(fields).next() {
             None => Ok(()),
@@ -332,7 +342,9 @@ impl<'c> Builder<'c> {
 /// Returns the position of null in a union, and the positions of the other branches.
 fn split(branches: &[NodeId], definition: &Definition<'_>) -> (Option<usize>, Vec<usize>) {
     let kind = |id: NodeId| &definition.schema.node(id).kind;
-    let null = branches.iter().position(|id| matches!(kind(*id), schema::Type::Null));
+    let null = branches
+        .iter()
+        .position(|id| matches!(kind(*id), schema::Type::Null));
     let others = (0..branches.len()).filter(|at| Some(*at) != null);
     (null, others.collect())
 }
@@ -352,7 +364,10 @@ fn enumeration(symbols: &schema::Enum) -> Enum {
 /// Returns the names of the variants: simple names of named types, with their namespace if two are
 /// equal, and the names of unnamed types.
 fn variant_names(all: &[NodeId], others: &[usize], definition: &Definition<'_>) -> Vec<String> {
-    let labels: Vec<String> = others.iter().map(|at| label(definition, all[*at])).collect();
+    let labels: Vec<String> = others
+        .iter()
+        .map(|at| label(definition, all[*at]))
+        .collect();
     let simple = |label: &String| type_name(label.rsplit('.').next().unwrap_or(label));
     let count = |name: &String| labels.iter().filter(|label| simple(label) == *name).count();
     let mut scope = Scope::default();
@@ -371,7 +386,9 @@ fn label(definition: &Definition<'_>, id: NodeId) -> String {
 
 fn module_of(full_name: &str) -> Vec<String> {
     let (namespace, _) = full_name.rsplit_once('.').unwrap_or_default();
-    let components = namespace.split('.').filter(|component| !component.is_empty());
+    let components = namespace
+        .split('.')
+        .filter(|component| !component.is_empty());
     components.map(value_name).collect()
 }
 

@@ -1,9 +1,7 @@
 //! Template: dates and times of the crate `chrono`.
 
 fn out_of_range<T>(value: Option<T>, of: &'static str) -> Result<T, EncodeError> {
-    value.ok_or_else(|| {
-        EncodeError::new(::avouch_avro::codec::EncodeErrorKind::OutOfRange(of))
-    })
+    value.ok_or_else(|| EncodeError::new(::avouch_avro::codec::EncodeErrorKind::OutOfRange(of)))
 }
 
 fn or_error<T>(value: Option<T>, input: &Decoder<'_>) -> Result<T, DecodeError> {
@@ -18,7 +16,10 @@ pub(super) fn date_of(number: i64) -> Option<::chrono::NaiveDate> {
     ::chrono::NaiveDate::from_num_days_from_ce_opt(day)
 }
 
-pub(super) fn encode_date(value: &::chrono::NaiveDate, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_date(
+    value: &::chrono::NaiveDate,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let day = i64::from(::chrono::Datelike::num_days_from_ce(value));
     let number = i32::try_from(day - EPOCH_DAY).ok();
     out.int(out_of_range(number, "date")?);
@@ -36,7 +37,10 @@ pub(super) fn time_millis_of(number: i64) -> Option<::chrono::NaiveTime> {
     ::chrono::NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest * 1_000_000)
 }
 
-pub(super) fn encode_time_millis(value: &::chrono::NaiveTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_time_millis(
+    value: &::chrono::NaiveTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let seconds = i64::from(::chrono::Timelike::num_seconds_from_midnight(value));
     // A leap second has more than a second of nanoseconds.
     let rest = i64::from(::chrono::Timelike::nanosecond(value) / 1_000_000);
@@ -47,7 +51,9 @@ pub(super) fn encode_time_millis(value: &::chrono::NaiveTime, out: &mut Encoder)
     Ok(())
 }
 
-pub(super) fn decode_time_millis(input: &mut Decoder<'_>) -> Result<::chrono::NaiveTime, DecodeError> {
+pub(super) fn decode_time_millis(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::NaiveTime, DecodeError> {
     let number = i64::from(input.int()?);
     or_error(time_millis_of(number), input)
 }
@@ -58,7 +64,10 @@ pub(super) fn time_micros_of(number: i64) -> Option<::chrono::NaiveTime> {
     ::chrono::NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest * 1_000)
 }
 
-pub(super) fn encode_time_micros(value: &::chrono::NaiveTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_time_micros(
+    value: &::chrono::NaiveTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let seconds = i64::from(::chrono::Timelike::num_seconds_from_midnight(value));
     // A leap second has more than a second of nanoseconds.
     let rest = i64::from(::chrono::Timelike::nanosecond(value) / 1_000);
@@ -68,7 +77,9 @@ pub(super) fn encode_time_micros(value: &::chrono::NaiveTime, out: &mut Encoder)
     Ok(())
 }
 
-pub(super) fn decode_time_micros(input: &mut Decoder<'_>) -> Result<::chrono::NaiveTime, DecodeError> {
+pub(super) fn decode_time_micros(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::NaiveTime, DecodeError> {
     let number = input.long()?;
     or_error(time_micros_of(number), input)
 }
@@ -77,13 +88,18 @@ pub(super) fn timestamp_millis_of(number: i64) -> Option<::chrono::DateTime<::ch
     ::chrono::DateTime::from_timestamp_millis(number)
 }
 
-pub(super) fn encode_timestamp_millis(value: &::chrono::DateTime<::chrono::Utc>, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_timestamp_millis(
+    value: &::chrono::DateTime<::chrono::Utc>,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = Some(value.timestamp_millis());
     out.long(out_of_range(number, "timestamp-millis")?);
     Ok(())
 }
 
-pub(super) fn decode_timestamp_millis(input: &mut Decoder<'_>) -> Result<::chrono::DateTime<::chrono::Utc>, DecodeError> {
+pub(super) fn decode_timestamp_millis(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::DateTime<::chrono::Utc>, DecodeError> {
     let number = input.long()?;
     or_error(timestamp_millis_of(number), input)
 }
@@ -92,13 +108,18 @@ pub(super) fn local_timestamp_millis_of(number: i64) -> Option<::chrono::NaiveDa
     timestamp_millis_of(number).map(|instant| instant.naive_utc())
 }
 
-pub(super) fn encode_local_timestamp_millis(value: &::chrono::NaiveDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_local_timestamp_millis(
+    value: &::chrono::NaiveDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = Some(value.and_utc().timestamp_millis());
     out.long(out_of_range(number, "local-timestamp-millis")?);
     Ok(())
 }
 
-pub(super) fn decode_local_timestamp_millis(input: &mut Decoder<'_>) -> Result<::chrono::NaiveDateTime, DecodeError> {
+pub(super) fn decode_local_timestamp_millis(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::NaiveDateTime, DecodeError> {
     let number = input.long()?;
     or_error(local_timestamp_millis_of(number), input)
 }
@@ -107,13 +128,18 @@ pub(super) fn timestamp_micros_of(number: i64) -> Option<::chrono::DateTime<::ch
     ::chrono::DateTime::from_timestamp_micros(number)
 }
 
-pub(super) fn encode_timestamp_micros(value: &::chrono::DateTime<::chrono::Utc>, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_timestamp_micros(
+    value: &::chrono::DateTime<::chrono::Utc>,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = Some(value.timestamp_micros());
     out.long(out_of_range(number, "timestamp-micros")?);
     Ok(())
 }
 
-pub(super) fn decode_timestamp_micros(input: &mut Decoder<'_>) -> Result<::chrono::DateTime<::chrono::Utc>, DecodeError> {
+pub(super) fn decode_timestamp_micros(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::DateTime<::chrono::Utc>, DecodeError> {
     let number = input.long()?;
     or_error(timestamp_micros_of(number), input)
 }
@@ -122,13 +148,18 @@ pub(super) fn local_timestamp_micros_of(number: i64) -> Option<::chrono::NaiveDa
     timestamp_micros_of(number).map(|instant| instant.naive_utc())
 }
 
-pub(super) fn encode_local_timestamp_micros(value: &::chrono::NaiveDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_local_timestamp_micros(
+    value: &::chrono::NaiveDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = Some(value.and_utc().timestamp_micros());
     out.long(out_of_range(number, "local-timestamp-micros")?);
     Ok(())
 }
 
-pub(super) fn decode_local_timestamp_micros(input: &mut Decoder<'_>) -> Result<::chrono::NaiveDateTime, DecodeError> {
+pub(super) fn decode_local_timestamp_micros(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::NaiveDateTime, DecodeError> {
     let number = input.long()?;
     or_error(local_timestamp_micros_of(number), input)
 }
@@ -137,13 +168,18 @@ pub(super) fn timestamp_nanos_of(number: i64) -> Option<::chrono::DateTime<::chr
     Some(::chrono::DateTime::from_timestamp_nanos(number))
 }
 
-pub(super) fn encode_timestamp_nanos(value: &::chrono::DateTime<::chrono::Utc>, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_timestamp_nanos(
+    value: &::chrono::DateTime<::chrono::Utc>,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = value.timestamp_nanos_opt();
     out.long(out_of_range(number, "timestamp-nanos")?);
     Ok(())
 }
 
-pub(super) fn decode_timestamp_nanos(input: &mut Decoder<'_>) -> Result<::chrono::DateTime<::chrono::Utc>, DecodeError> {
+pub(super) fn decode_timestamp_nanos(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::DateTime<::chrono::Utc>, DecodeError> {
     let number = input.long()?;
     or_error(timestamp_nanos_of(number), input)
 }
@@ -152,13 +188,18 @@ pub(super) fn local_timestamp_nanos_of(number: i64) -> Option<::chrono::NaiveDat
     timestamp_nanos_of(number).map(|instant| instant.naive_utc())
 }
 
-pub(super) fn encode_local_timestamp_nanos(value: &::chrono::NaiveDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_local_timestamp_nanos(
+    value: &::chrono::NaiveDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = value.and_utc().timestamp_nanos_opt();
     out.long(out_of_range(number, "local-timestamp-nanos")?);
     Ok(())
 }
 
-pub(super) fn decode_local_timestamp_nanos(input: &mut Decoder<'_>) -> Result<::chrono::NaiveDateTime, DecodeError> {
+pub(super) fn decode_local_timestamp_nanos(
+    input: &mut Decoder<'_>,
+) -> Result<::chrono::NaiveDateTime, DecodeError> {
     let number = input.long()?;
     or_error(local_timestamp_nanos_of(number), input)
 }

@@ -1,9 +1,7 @@
 //! Template: dates and times of the crate `time`.
 
 fn out_of_range<T>(value: Option<T>, of: &'static str) -> Result<T, EncodeError> {
-    value.ok_or_else(|| {
-        EncodeError::new(::avouch_avro::codec::EncodeErrorKind::OutOfRange(of))
-    })
+    value.ok_or_else(|| EncodeError::new(::avouch_avro::codec::EncodeErrorKind::OutOfRange(of)))
 }
 
 fn or_error<T>(value: Option<T>, input: &Decoder<'_>) -> Result<T, DecodeError> {
@@ -42,7 +40,10 @@ pub(super) fn time_millis_of(number: i64) -> Option<::time::Time> {
     .ok()
 }
 
-pub(super) fn encode_time_millis(value: &::time::Time, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_time_millis(
+    value: &::time::Time,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let (hour, minute, second, nanos) = value.as_hms_nano();
     let seconds = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
     let number = seconds * 1_000 + i64::from(nanos / 1_000_000);
@@ -69,7 +70,10 @@ pub(super) fn time_micros_of(number: i64) -> Option<::time::Time> {
     .ok()
 }
 
-pub(super) fn encode_time_micros(value: &::time::Time, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_time_micros(
+    value: &::time::Time,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let (hour, minute, second, nanos) = value.as_hms_nano();
     let seconds = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
     let number = Some(seconds * 1_000_000 + i64::from(nanos / 1_000));
@@ -86,31 +90,44 @@ pub(super) fn timestamp_millis_of(number: i64) -> Option<::time::UtcDateTime> {
     ::time::UtcDateTime::from_unix_timestamp_nanos(i128::from(number) * 1_000_000).ok()
 }
 
-pub(super) fn encode_timestamp_millis(value: &::time::UtcDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_timestamp_millis(
+    value: &::time::UtcDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     // Digits below the unit are dropped, towards the past.
     let number = i64::try_from(value.unix_timestamp_nanos().div_euclid(1_000_000)).ok();
     out.long(out_of_range(number, "timestamp-millis")?);
     Ok(())
 }
 
-pub(super) fn decode_timestamp_millis(input: &mut Decoder<'_>) -> Result<::time::UtcDateTime, DecodeError> {
+pub(super) fn decode_timestamp_millis(
+    input: &mut Decoder<'_>,
+) -> Result<::time::UtcDateTime, DecodeError> {
     let number = input.long()?;
     or_error(timestamp_millis_of(number), input)
 }
 
 pub(super) fn local_timestamp_millis_of(number: i64) -> Option<::time::PrimitiveDateTime> {
     let instant = timestamp_millis_of(number)?;
-    Some(::time::PrimitiveDateTime::new(instant.date(), instant.time()))
+    Some(::time::PrimitiveDateTime::new(
+        instant.date(),
+        instant.time(),
+    ))
 }
 
-pub(super) fn encode_local_timestamp_millis(value: &::time::PrimitiveDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_local_timestamp_millis(
+    value: &::time::PrimitiveDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     // Digits below the unit are dropped, towards the past.
     let number = i64::try_from(value.as_utc().unix_timestamp_nanos().div_euclid(1_000_000)).ok();
     out.long(out_of_range(number, "local-timestamp-millis")?);
     Ok(())
 }
 
-pub(super) fn decode_local_timestamp_millis(input: &mut Decoder<'_>) -> Result<::time::PrimitiveDateTime, DecodeError> {
+pub(super) fn decode_local_timestamp_millis(
+    input: &mut Decoder<'_>,
+) -> Result<::time::PrimitiveDateTime, DecodeError> {
     let number = input.long()?;
     or_error(local_timestamp_millis_of(number), input)
 }
@@ -119,31 +136,44 @@ pub(super) fn timestamp_micros_of(number: i64) -> Option<::time::UtcDateTime> {
     ::time::UtcDateTime::from_unix_timestamp_nanos(i128::from(number) * 1_000).ok()
 }
 
-pub(super) fn encode_timestamp_micros(value: &::time::UtcDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_timestamp_micros(
+    value: &::time::UtcDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     // Digits below the unit are dropped, towards the past.
     let number = i64::try_from(value.unix_timestamp_nanos().div_euclid(1_000)).ok();
     out.long(out_of_range(number, "timestamp-micros")?);
     Ok(())
 }
 
-pub(super) fn decode_timestamp_micros(input: &mut Decoder<'_>) -> Result<::time::UtcDateTime, DecodeError> {
+pub(super) fn decode_timestamp_micros(
+    input: &mut Decoder<'_>,
+) -> Result<::time::UtcDateTime, DecodeError> {
     let number = input.long()?;
     or_error(timestamp_micros_of(number), input)
 }
 
 pub(super) fn local_timestamp_micros_of(number: i64) -> Option<::time::PrimitiveDateTime> {
     let instant = timestamp_micros_of(number)?;
-    Some(::time::PrimitiveDateTime::new(instant.date(), instant.time()))
+    Some(::time::PrimitiveDateTime::new(
+        instant.date(),
+        instant.time(),
+    ))
 }
 
-pub(super) fn encode_local_timestamp_micros(value: &::time::PrimitiveDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_local_timestamp_micros(
+    value: &::time::PrimitiveDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     // Digits below the unit are dropped, towards the past.
     let number = i64::try_from(value.as_utc().unix_timestamp_nanos().div_euclid(1_000)).ok();
     out.long(out_of_range(number, "local-timestamp-micros")?);
     Ok(())
 }
 
-pub(super) fn decode_local_timestamp_micros(input: &mut Decoder<'_>) -> Result<::time::PrimitiveDateTime, DecodeError> {
+pub(super) fn decode_local_timestamp_micros(
+    input: &mut Decoder<'_>,
+) -> Result<::time::PrimitiveDateTime, DecodeError> {
     let number = input.long()?;
     or_error(local_timestamp_micros_of(number), input)
 }
@@ -152,29 +182,42 @@ pub(super) fn timestamp_nanos_of(number: i64) -> Option<::time::UtcDateTime> {
     ::time::UtcDateTime::from_unix_timestamp_nanos(i128::from(number)).ok()
 }
 
-pub(super) fn encode_timestamp_nanos(value: &::time::UtcDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_timestamp_nanos(
+    value: &::time::UtcDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = i64::try_from(value.unix_timestamp_nanos()).ok();
     out.long(out_of_range(number, "timestamp-nanos")?);
     Ok(())
 }
 
-pub(super) fn decode_timestamp_nanos(input: &mut Decoder<'_>) -> Result<::time::UtcDateTime, DecodeError> {
+pub(super) fn decode_timestamp_nanos(
+    input: &mut Decoder<'_>,
+) -> Result<::time::UtcDateTime, DecodeError> {
     let number = input.long()?;
     or_error(timestamp_nanos_of(number), input)
 }
 
 pub(super) fn local_timestamp_nanos_of(number: i64) -> Option<::time::PrimitiveDateTime> {
     let instant = timestamp_nanos_of(number)?;
-    Some(::time::PrimitiveDateTime::new(instant.date(), instant.time()))
+    Some(::time::PrimitiveDateTime::new(
+        instant.date(),
+        instant.time(),
+    ))
 }
 
-pub(super) fn encode_local_timestamp_nanos(value: &::time::PrimitiveDateTime, out: &mut Encoder) -> Result<(), EncodeError> {
+pub(super) fn encode_local_timestamp_nanos(
+    value: &::time::PrimitiveDateTime,
+    out: &mut Encoder,
+) -> Result<(), EncodeError> {
     let number = i64::try_from(value.as_utc().unix_timestamp_nanos()).ok();
     out.long(out_of_range(number, "local-timestamp-nanos")?);
     Ok(())
 }
 
-pub(super) fn decode_local_timestamp_nanos(input: &mut Decoder<'_>) -> Result<::time::PrimitiveDateTime, DecodeError> {
+pub(super) fn decode_local_timestamp_nanos(
+    input: &mut Decoder<'_>,
+) -> Result<::time::PrimitiveDateTime, DecodeError> {
     let number = input.long()?;
     or_error(local_timestamp_nanos_of(number), input)
 }
