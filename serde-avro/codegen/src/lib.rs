@@ -26,7 +26,7 @@
 //! | other union | enum `RecordField`, in `Option` if null is one of the branches |
 //! | array, map | `Vec`, `BTreeMap` |
 //! | fixed | struct with an array of bytes |
-//! | decimal up to 38 digits | `avouch_avro::logical::Decimal<PRECISION, SCALE>` |
+//! | decimal up to 38 digits | `avouch_avro::decimal::ScaledDecimal<PRECISION, SCALE>` |
 //! | date, time, timestamp, local timestamp | types of jiff, chrono or time ([`TimeCrate`]) |
 //! | uuid, duration | `uuid::Uuid`, `avouch_avro::logical::Duration` |
 //!

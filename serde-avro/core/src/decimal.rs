@@ -105,7 +105,11 @@ impl<'de, const PRECISION: u32, const SCALE: u32> Decode<'de> for ScaledDecimal<
 impl<const PRECISION: u32, const SCALE: u32> fmt::Display for ScaledDecimal<PRECISION, SCALE> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scale = SCALE as usize;
-        let digits = format!("{:0>width$}", self.unscaled.unsigned_abs(), width = scale + 1);
+        let digits = format!(
+            "{:0>width$}",
+            self.unscaled.unsigned_abs(),
+            width = scale + 1
+        );
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let number = match fraction {
             "" => whole.to_owned(),
@@ -147,7 +151,11 @@ impl<const PRECISION: u32, const SCALE: u32> FromStr for ScaledDecimal<PRECISION
             "" => 0,
             digits => digits.parse().map_err(|_| too_long)?,
         };
-        Ok(Self::from_unscaled(if is_negative { -magnitude } else { magnitude }))
+        Ok(Self::from_unscaled(if is_negative {
+            -magnitude
+        } else {
+            magnitude
+        }))
     }
 }
 
@@ -181,11 +189,16 @@ mod tests {
         let read = |bytes: &[u8]| {
             let mut datum = Encoder::new();
             datum.bytes(bytes);
-            crate::from_slice::<Money>(datum.as_slice()).map(Money::unscaled).ok()
+            crate::from_slice::<Money>(datum.as_slice())
+                .map(Money::unscaled)
+                .ok()
         };
         assert_eq!(read(&[]), Some(0));
         assert_eq!(read(&[0xff; 20]), Some(-1));
-        assert_eq!(read(&[&[0; 9][..], &[1; 12]].concat()).map(|n| n >> 88), Some(1));
+        assert_eq!(
+            read(&[&[0; 9][..], &[1; 12]].concat()).map(|n| n >> 88),
+            Some(1)
+        );
         assert_eq!(read(&[&[0][..], &[0xff; 16]].concat()), None);
         assert_eq!(read(&[1; 17]), None);
         let max = i128::MAX.to_be_bytes();
@@ -214,7 +227,12 @@ mod tests {
     #[test]
     fn decimals_parse_and_print_exactly() {
         let parse = |text: &str| text.parse::<ScaledDecimal<5, 2>>();
-        let texts = [("1", "1.00"), ("-0.05", "-0.05"), (".5", "0.50"), ("+999.990", "999.99")];
+        let texts = [
+            ("1", "1.00"),
+            ("-0.05", "-0.05"),
+            (".5", "0.50"),
+            ("+999.990", "999.99"),
+        ];
         for (text, printed) in texts {
             assert_eq!(parse(text).unwrap().to_string(), printed);
         }

@@ -71,7 +71,7 @@ impl Emitter<'_> {
                 size: Some(size), ..
             }) => {
                 let size = position(*size);
-                quote!(::avouch_avro::logical::Decimal::encode_fixed::<#size>(#value, out))
+                quote!(::avouch_avro::decimal::ScaledDecimal::encode_fixed::<#size>(#value, out))
             }
             Type::Logical(logical) => {
                 let support = self.support_path(&format!("encode_{}", conversion(*logical)), from);
@@ -105,7 +105,7 @@ impl Emitter<'_> {
         }) = ty
         {
             let size = position(*size);
-            return quote!(::avouch_avro::logical::Decimal::decode_fixed::<#size>);
+            return quote!(::avouch_avro::decimal::ScaledDecimal::decode_fixed::<#size>);
         }
         let item = self.decode(ty, from, form);
         quote!(|input| #item)
@@ -187,7 +187,7 @@ impl Emitter<'_> {
                 size: Some(size), ..
             }) => {
                 let size = position(*size);
-                quote!(::avouch_avro::logical::Decimal::decode_fixed::<#size>(input))
+                quote!(::avouch_avro::decimal::ScaledDecimal::decode_fixed::<#size>(input))
             }
             Type::Logical(logical) => {
                 let support = self.support_path(&format!("decode_{}", conversion(*logical)), from);

@@ -155,7 +155,7 @@ impl Emitter<'_> {
                 let start = wide.len().checked_sub(bytes.len())?;
                 wide[start..].copy_from_slice(&bytes);
                 let number = Literal::i128_unsuffixed(i128::from_be_bytes(wide));
-                Some(quote!(::avouch_avro::logical::Decimal::from_unscaled(#number)))
+                Some(quote!(::avouch_avro::decimal::ScaledDecimal::from_unscaled(#number)))
             }
             Logical::Duration => {
                 let bytes: [u8; 12] = bytes(json)?.try_into().ok()?;

@@ -52,7 +52,7 @@ impl Emitter<'_> {
                 precision, scale, ..
             } => {
                 let (precision, scale) = (unsuffixed(precision), unsuffixed(scale));
-                quote!(::avouch_avro::logical::Decimal<#precision, #scale>)
+                quote!(::avouch_avro::decimal::ScaledDecimal<#precision, #scale>)
             }
             Logical::BigDecimal => quote!(::avouch_avro::logical::BigDecimal),
             Logical::Duration => quote!(::avouch_avro::logical::Duration),
