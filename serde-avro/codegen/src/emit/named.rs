@@ -21,7 +21,7 @@ impl Emitter<'_> {
         // Symbols often have a common prefix.
         let definition = quote! {
             #docs
-            #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash #(, #own)*)]
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash #(, #own)*)]
             #[non_exhaustive]
             #[allow(clippy::enum_variant_names)]
             pub enum #name { #(#variants),* }
@@ -79,7 +79,7 @@ impl Emitter<'_> {
         let mut code = vec![
             quote! {
                 #docs
-                #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash #(, #own)*)]
+                #[derive(Clone, Copy, PartialEq, Eq, Hash #(, #own)*)]
                 pub struct #name(
                     /// The bytes.
                     pub [u8; #size],

@@ -119,7 +119,7 @@ impl<'c> Builder<'c> {
             for at in model.containing(is_borrowing) {
                 let item = &mut model.items[at];
                 let scope = self.scopes.entry(item.module.clone()).or_default();
-                item.borrowed = Some(scope.claim(format!("{}Ref", item.name)));
+                item.borrowed = Some(scope.claim(beside(&item.name, "Ref")));
             }
         }
         model
@@ -206,7 +206,7 @@ impl<'c> Builder<'c> {
     /// Reserves the name of an item with a suffix, in the same module.
     fn claim_beside(&mut self, item: ItemId, suffix: &str) -> String {
         let item = &self.items[item.0];
-        let name = format!("{}{suffix}", item.name);
+        let name = beside(&item.name, suffix);
         self.scopes
             .entry(item.module.clone())
             .or_default()
@@ -337,6 +337,11 @@ impl<'c> Builder<'c> {
             Some(name) => Err(Error::UnknownOption { name: name.clone() }),
         }
     }
+}
+
+/// Returns a name with a suffix, without the underscore of a reserved name between them.
+fn beside(name: &str, suffix: &str) -> String {
+    format!("{}{suffix}", name.trim_end_matches('_'))
 }
 
 /// Returns the position of null in a union, and the positions of the other branches.
