@@ -8,7 +8,7 @@ use std::path::Path;
 use avouch_codegen::{Generator, TimeCrate};
 
 const TIMES: &str = "schemas/all_times.avsc";
-const FIELDS: usize = 2_000;
+const FIELDS: usize = 250;
 const DEPTH: usize = 40;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -20,13 +20,16 @@ fn recode<T: AvroType + Encode + for<'de> Decode<'de>>(datum: &[u8]) -> Vec<u8> 
         .unwrap()
         .validate(datum)
         .unwrap();
-    assert_eq!(T::FINGERPRINT, T::schema().rabin_fingerprint());
     to_vec(&value).unwrap()
 }
 
 macro_rules! types {
     ($($file:literal: $($path:ident)::+,)*) => {
-        [$(($file, recode::<shapes::$($path)::+> as Recode),)*]
+        [$({
+            type T = shapes::$($path)::+;
+            assert_eq!(T::FINGERPRINT, T::schema().rabin_fingerprint());
+            ($file, recode::<T> as Recode)
+        },)*]
     };
 }
 
@@ -77,7 +80,7 @@ fn types() -> BTreeMap<&'static str, Recode> {
         "symbol_clash": shapes::clash::Symbols,
         "tree": shapes::recursion::Tree,
         "two_addresses": shop::v2::Parcel,
-        "type_clash": shapes::clash::Types,
+        "type_clash": shapes::clash::Types2,
         "uuids": shapes::logical::Uuids,
         "wide_union": shapes::unions::Wide,
         "zero_defaults": shapes::defaults::Zeros,
@@ -120,8 +123,8 @@ fn large_records_round_trip() {
         let many: Many = from_slice(&datum(&mut random, Many::schema())).unwrap();
         let many = to_vec(&many).unwrap();
         assert_eq!(recode::<Many>(&many), many);
-        let deep: Level0 = from_slice(&datum(&mut random, Level0::schema())).unwrap();
-        let deep = to_vec(&deep).unwrap();
+        // The only value is the innermost number.
+        let deep = to_vec(&random.number().cast_signed().rem_euclid(1 << 31)).unwrap();
         assert_eq!(recode::<Level0>(&deep), deep);
     }
 }
@@ -143,7 +146,7 @@ fn borrowed_types_write_the_same_bytes() {
         }
     }
     assert_eq!(vectors, 3);
-    assert_eq!(EventRef::SCHEMA, Event::SCHEMA);
+    assert_eq!(EventRef::schema(), Event::schema());
 }
 
 // Conformance: codegen/2
@@ -263,7 +266,8 @@ fn options_replace_types_and_names() {
     };
     let read: Party = from_slice(&to_vec(&party).unwrap()).unwrap();
     assert_eq!(read.iban, Iban("DE893704".to_owned()));
-    assert!(party > read);
+    // A space is less than a digit.
+    assert!(party < read);
     let amount = |transfer: Transfer| -> Money { transfer.amount };
     let _: fn(Transfer) -> Money = amount;
     assert_eq!(Currency::Eur.as_str(), "EUR");

@@ -182,29 +182,46 @@ impl<'m> Emitter<'m> {
                 const SUBJECT: Option<&'static str> = Some(#subject);
             }
         });
-        // The text occurs once: the other uses refer to it.
         let owned = ident(&item.name);
-        let constant = quote!(<#owned as ::avouch_avro::codec::AvroType>::SCHEMA);
-        let (name, schema) = match (form, &item.borrowed) {
+        let (name, constants) = match (form, &item.borrowed) {
             (Form::Borrowed, Some(name)) => {
                 let name = ident(name);
-                (quote!(#name<'_>), constant.clone())
+                (quote!(#name<'_>), None)
             }
-            _ => (quote!(#owned), quote!(#json)),
+            _ => {
+                // The text occurs once: the borrowed form refers to it.
+                let constants = quote! {
+                    impl #owned {
+                        /// The schema, as JSON.
+                        pub const SCHEMA: &'static str = #json;
+                        /// The CRC-64-AVRO fingerprint of the Parsing Canonical Form.
+                        pub const FINGERPRINT: u64 = #fingerprint;
+                    }
+                };
+                (quote!(#owned), Some(constants))
+            }
+        };
+        let write = match item.kind {
+            Kind::Union(_) | Kind::Wrapper(_) => quote!(out.json(#owned::SCHEMA)),
+            _ => quote!(out.define(#full_name, |out| out.json(#owned::SCHEMA))),
         };
         Some(quote! {
+            #constants
             impl ::avouch_avro::codec::AvroType for #name {
-                const SCHEMA: &'static str = #schema;
                 const FULL_NAME: &'static str = #full_name;
-                const FINGERPRINT: u64 = #fingerprint;
                 #subject
                 fn schema() -> &'static ::avouch_avro::Schema {
                     static SCHEMA: ::std::sync::LazyLock<::avouch_avro::Schema> =
                         ::std::sync::LazyLock::new(|| {
-                            ::avouch_avro::Schema::parse(#constant)
+                            ::avouch_avro::Schema::parse(#owned::SCHEMA)
                                 .expect("the generator parsed it")
                         });
                     &SCHEMA
+                }
+            }
+            impl ::avouch_avro::codec::SchemaComponent for #name {
+                fn write_schema(out: &mut ::avouch_avro::codec::SchemaWriter) {
+                    #write;
                 }
             }
         })

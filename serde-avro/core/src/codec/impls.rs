@@ -1,6 +1,6 @@
 //! The traits for primitive types, strings, bytes, arrays, maps, boxes, and options.
 
-use super::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder};
+use super::{Decode, DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
@@ -28,6 +28,38 @@ macro_rules! primitive {
 }
 
 primitive!(boolean: bool, int: i32, long: i64, float: f32, double: f64);
+
+/// Implements both traits for integers that are encoded as a wider type.
+macro_rules! integer {
+    ($($method:ident: $wide:ty, $($type:ty),*;)*) => {
+        $($(
+            impl Encode for $type {
+                #[inline]
+                fn encode(&self, out: &mut Encoder) -> Result<(), EncodeError> {
+                    let wide = <$wide>::try_from(*self);
+                    let out_of_range = EncodeErrorKind::OutOfRange(stringify!($method));
+                    out.$method(wide.map_err(|_| EncodeError::new(out_of_range))?);
+                    Ok(())
+                }
+            }
+
+            impl<'de> Decode<'de> for $type {
+                #[inline]
+                fn decode(input: &mut Decoder<'de>) -> Result<Self, DecodeError> {
+                    const MESSAGE: &str =
+                        concat!("the number is outside the range of ", stringify!($type));
+                    let wide = input.$method()?;
+                    Self::try_from(wide).map_err(|_| input.value_error(MESSAGE))
+                }
+            }
+        )*)*
+    };
+}
+
+integer! {
+    int: i32, i8, i16, u16;
+    long: i64, u32, u64;
+}
 
 /// Implements both traits for a type that the encoder takes by reference, and that is decoded by a
 /// conversion of the borrowed form.
@@ -234,6 +266,22 @@ macro_rules! map {
 
 map!(HashMap<K, V, S: Default>, Eq, Hash);
 map!(BTreeMap<K, V>, Ord);
+
+/// Encodes a union whose first branch is null. In other unions null has another index; see
+/// [`encode_option`].
+impl<T: Encode> Encode for Option<T> {
+    #[inline]
+    fn encode(&self, out: &mut Encoder) -> Result<(), EncodeError> {
+        encode_option(self.as_ref(), 0, out)
+    }
+}
+
+impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {
+    #[inline]
+    fn decode(input: &mut Decoder<'de>) -> Result<Self, DecodeError> {
+        decode_option(0, input)
+    }
+}
 
 /// Appends a value of a union of null and one other type. `null` is the index of the null branch, 0
 /// or 1.

@@ -43,17 +43,21 @@
 //! Data may come from untrusted sources: depth, items and memory are bounded by a
 //! [`Budget`](crate::validator::Budget), and no input causes a panic.
 
+mod component;
 mod decoder;
 mod encoder;
 mod error;
 mod impls;
 
+pub use component::{SchemaComponent, SchemaWriter, schema_of};
 pub use decoder::{Blocks, Decoder};
 pub use encoder::Encoder;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use impls::{decode_option, encode_option};
 
 use crate::Schema;
+use crate::compatibility::CheckError;
+use crate::diff::{self, Change};
 
 /// A value that is encoded in the layout of its type's schema.
 pub trait Encode {
@@ -75,21 +79,26 @@ pub trait Decode<'de>: Sized {
     fn decode(input: &mut Decoder<'de>) -> Result<Self, DecodeError>;
 }
 
-/// A type with a schema, usually generated from it.
+/// A type with a schema: generated from it, or with a schema that `derive(AvroType)` builds. Types
+/// that are generated also have the constants `SCHEMA`, its text, and `FINGERPRINT`.
 pub trait AvroType {
-    /// The schema that the type was generated from, as JSON.
-    const SCHEMA: &'static str;
     /// The full name of the record, enum or fixed.
     const FULL_NAME: &'static str;
-    /// The CRC-64-AVRO ("Rabin") fingerprint of the Parsing Canonical Form, as the number that
-    /// [`Schema::rabin_fingerprint`] returns. Single-object encoding has its little-endian bytes.
-    const FINGERPRINT: u64;
     /// The subject of the schema in a registry, if it is known, such as `payments-value`.
     const SUBJECT: Option<&'static str> = None;
 
-    /// Returns [`AvroType::SCHEMA`], parsed once. An implementation keeps it in a
+    /// Returns the schema. An implementation parses it once and keeps it in a
     /// [`LazyLock`](std::sync::LazyLock).
     fn schema() -> &'static Schema;
+
+    /// Returns the changes from a schema, such as that of a registry, to the type's own. Without
+    /// changes both describe the same data; documentation and order of attributes may differ.
+    ///
+    /// # Errors
+    /// If the schemas cannot be compared within the budget.
+    fn changes_from(registered: &Schema) -> Result<Vec<Change>, CheckError> {
+        diff::between(registered, Self::schema())
+    }
 }
 
 /// Returns the encoded form of a value.
