@@ -29,13 +29,13 @@ impl Scope {
     }
 
     /// Returns `name`, with a number from 2 if it is used, and reserves the result.
-    pub(crate) fn claim(&mut self, name: String) -> String {
+    pub(crate) fn claim(&mut self, name: &str) -> String {
         // A digit at the end would change the number of another name: `a1` and `1` give `a11`.
         let separator = match name.ends_with(|last: char| last.is_ascii_digit()) {
             true => "_",
             false => "",
         };
-        let mut free = name.clone();
+        let mut free = name.to_owned();
         let mut number = 2;
         while !self.used.insert(free.clone()) {
             free = format!("{name}{separator}{number}");
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn equal_names_receive_numbers() {
         let mut scope = Scope::default();
-        let claimed = ["a", "a", "a2", "a", "b1", "b1"].map(|name| scope.claim(name.to_owned()));
+        let claimed = ["a", "a", "a2", "a", "b1", "b1"].map(|name| scope.claim(name));
         assert_eq!(claimed, ["a", "a2", "a2_2", "a3", "b1", "b1_2"]);
     }
 }

@@ -26,22 +26,7 @@ struct Parts {
 /// If the type or an attribute has no meaning in Avro.
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let (name, lifetime) = (&input.ident, lifetime(input)?);
-    let (attributes, parts) = match &input.data {
-        Data::Struct(data) => {
-            let attributes = Attributes::read(&input.attrs, &OF_RECORD)?;
-            let parts = record(name, data, &attributes)?;
-            (attributes, parts)
-        }
-        Data::Enum(data) => {
-            let attributes = Attributes::read(&input.attrs, &OF_ENUM)?;
-            let parts = enumeration(name, data, &attributes)?;
-            (attributes, parts)
-        }
-        Data::Union(_) => {
-            let message = "expected a struct or an enum";
-            return Err(syn::Error::new(name.span(), message));
-        }
-    };
+    let (attributes, parts) = parts(input)?;
     let full_name = attributes.full_name(&name.to_string())?;
     let subject = attributes.subject.map(|subject| {
         quote!(const SUBJECT: ::core::option::Option<&'static str> =
@@ -99,6 +84,26 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     })
+}
+
+fn parts(input: &DeriveInput) -> syn::Result<(Attributes, Parts)> {
+    let name = &input.ident;
+    match &input.data {
+        Data::Struct(data) => {
+            let attributes = Attributes::read(&input.attrs, &OF_RECORD)?;
+            let parts = record(name, data, &attributes)?;
+            Ok((attributes, parts))
+        }
+        Data::Enum(data) => {
+            let attributes = Attributes::read(&input.attrs, &OF_ENUM)?;
+            let parts = enumeration(name, data, &attributes)?;
+            Ok((attributes, parts))
+        }
+        Data::Union(_) => {
+            let message = "expected a struct or an enum";
+            Err(syn::Error::new(name.span(), message))
+        }
+    }
 }
 
 /// Returns the lifetime parameter.

@@ -33,8 +33,10 @@ impl Emitter<'_> {
                 let value = json.as_bool()?;
                 quote!(#value)
             }
-            Type::Int => number(Literal::i32_unsuffixed(i32::try_from(json.as_i64()?).ok()?)),
-            Type::Long => number(Literal::i64_unsuffixed(json.as_i64()?)),
+            Type::Int => number(&Literal::i32_unsuffixed(
+                i32::try_from(json.as_i64()?).ok()?,
+            )),
+            Type::Long => number(&Literal::i64_unsuffixed(json.as_i64()?)),
             Type::Float => float32(json)?,
             Type::Double => float64(json)?,
             Type::Bytes => {
@@ -194,7 +196,7 @@ impl Emitter<'_> {
     }
 }
 
-fn number(literal: Literal) -> TokenStream {
+fn number(literal: &Literal) -> TokenStream {
     quote!(#literal)
 }
 
@@ -226,7 +228,7 @@ fn float64(json: &Value) -> Option<TokenStream> {
     let value = double(json)?;
     Some(match special(value, &quote!(f64)) {
         Some(special) => special,
-        None => number(Literal::f64_unsuffixed(value)),
+        None => number(&Literal::f64_unsuffixed(value)),
     })
 }
 
@@ -238,7 +240,7 @@ fn float32(json: &Value) -> Option<TokenStream> {
     let value = double(json)? as f32;
     Some(match special(f64::from(value), &quote!(f32)) {
         Some(special) => special,
-        None => number(Literal::f32_unsuffixed(value)),
+        None => number(&Literal::f32_unsuffixed(value)),
     })
 }
 

@@ -122,7 +122,7 @@ impl<'m> Emitter<'m> {
         Ok(Self {
             model,
             config,
-            support: scope.claim("avro_support".to_owned()),
+            support: scope.claim("avro_support"),
             hashable: (0..model.items.len())
                 .filter(|at| !partial.contains(at))
                 .collect(),

@@ -88,7 +88,11 @@ impl<'c> Builder<'c> {
         for definition in generated {
             let module = module_of(&definition.full_name);
             let wanted = self.wanted_name(definition)?;
-            let name = self.scopes.entry(module.clone()).or_default().claim(wanted);
+            let name = self
+                .scopes
+                .entry(module.clone())
+                .or_default()
+                .claim(&wanted);
             let item = Item {
                 module,
                 name,
@@ -119,7 +123,7 @@ impl<'c> Builder<'c> {
             for at in model.containing(is_borrowing) {
                 let item = &mut model.items[at];
                 let scope = self.scopes.entry(item.module.clone()).or_default();
-                item.borrowed = Some(scope.claim(beside(&item.name, "Ref")));
+                item.borrowed = Some(scope.claim(&beside(&item.name, "Ref")));
             }
         }
         model
@@ -129,7 +133,7 @@ impl<'c> Builder<'c> {
     fn is_generated(&self, definition: &Definition<'_>) -> bool {
         let is_fixed = matches!(definition.node().kind, schema::Type::Fixed(_));
         let is_external = self.config.types.contains_key(&definition.full_name);
-        !is_external && !(is_fixed && Logical::of(definition.node()).is_some())
+        !(is_external || is_fixed && Logical::of(definition.node()).is_some())
     }
 
     fn wanted_name(&self, definition: &Definition<'_>) -> Result<String, Error> {
@@ -191,7 +195,7 @@ impl<'c> Builder<'c> {
                 serde_json::from_str(&default.to_string()).unwrap_or_default()
             });
             fields.push(Field {
-                name: scope.claim(value_name(&field.name)),
+                name: scope.claim(&value_name(&field.name)),
                 avro_name: field.name.to_string(),
                 docs: field_docs(field),
                 ty,
@@ -210,15 +214,15 @@ impl<'c> Builder<'c> {
         self.scopes
             .entry(item.module.clone())
             .or_default()
-            .claim(name)
+            .claim(&name)
     }
 
     fn ty(&mut self, id: NodeId, owner: &Owner<'_>) -> Result<Type, Error> {
         let node = owner.definition.schema.node(id);
-        if let Some(name) = node.name() {
-            if let Some(external) = self.config.types.get(name.fullname()) {
-                return Ok(Type::External(external.clone()));
-            }
+        if let Some(name) = node.name()
+            && let Some(external) = self.config.types.get(name.fullname())
+        {
+            return Ok(Type::External(external.clone()));
         }
         let is_raw = self.config.time == TimeCrate::Raw;
         if let Some(logical) = Logical::of(node).filter(|logical| !(is_raw && logical.is_time())) {
@@ -356,9 +360,12 @@ fn split(branches: &[NodeId], definition: &Definition<'_>) -> (Option<usize>, Ve
 
 fn enumeration(symbols: &schema::Enum) -> Enum {
     let mut scope = Scope::default();
-    let variant = |symbol: &Box<str>| (scope.claim(type_name(symbol)), symbol.to_string());
     Enum {
-        variants: symbols.symbols.iter().map(variant).collect(),
+        variants: symbols
+            .symbols
+            .iter()
+            .map(|symbol| (scope.claim(&type_name(symbol)), symbol.to_string()))
+            .collect(),
         default: symbols
             .default
             .as_ref()
@@ -380,7 +387,7 @@ fn variant_names(all: &[NodeId], others: &[usize], definition: &Definition<'_>) 
         name if count(&name) > 1 => type_name(label),
         name => name,
     });
-    names.map(|name| scope.claim(name)).collect()
+    names.map(|name| scope.claim(&name)).collect()
 }
 
 fn label(definition: &Definition<'_>, id: NodeId) -> String {
@@ -420,16 +427,18 @@ fn docs_of(definition: &Definition<'_>) -> Vec<String> {
     let aliases = named.map(|named| named.aliases).unwrap_or_default();
     let (kind, name) = (node.kind.as_str(), &definition.full_name);
     let aliases = aliases.iter().map(|alias| alias.fullname().to_owned());
-    documented(doc, &format!("Avro {kind} `{name}`."), aliases.collect())
+    let aliases: Vec<String> = aliases.collect();
+    documented(doc, &format!("Avro {kind} `{name}`."), &aliases)
 }
 
 fn field_docs(field: &schema::Field) -> Vec<String> {
     let aliases = field.aliases.iter().map(|alias| alias.to_string());
+    let aliases: Vec<String> = aliases.collect();
     let doc = field.doc.as_deref();
-    documented(doc, &format!("Field `{}`.", field.name), aliases.collect())
+    documented(doc, &format!("Field `{}`.", field.name), &aliases)
 }
 
-fn documented(doc: Option<&str>, without: &str, aliases: Vec<String>) -> Vec<String> {
+fn documented(doc: Option<&str>, without: &str, aliases: &[String]) -> Vec<String> {
     let mut lines = docs::lines(doc.unwrap_or_default());
     if lines.is_empty() {
         lines.push(without.to_owned());
