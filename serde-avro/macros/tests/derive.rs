@@ -30,7 +30,7 @@ struct Payment<'a> {
     bytes: &'a [u8],
     method: Method,
     #[avro(name = "next_one")]
-    next: Option<Box<Payment<'a>>>,
+    next: Option<Box<Self>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, AvroType)]

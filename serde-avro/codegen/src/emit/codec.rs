@@ -89,6 +89,13 @@ impl Emitter<'_> {
         {
             return self.support_path(&format!("encode_{}", conversion(*logical)), from);
         }
+        if let Type::Logical(Logical::Decimal {
+            size: Some(size), ..
+        }) = ty
+        {
+            let size = position(*size);
+            return quote!(::avouch_avro::decimal::ScaledDecimal::encode_fixed::<#size>);
+        }
         let item = self.encode(ty, &quote!(item), from);
         quote!(|item, out| #item)
     }

@@ -13,15 +13,18 @@ impl Emitter<'_> {
         let name = ident(&item.name);
         let docs = super::docs(&item.docs);
         let own = &self.derives;
-        let variants = symbols.variants.iter().map(|(variant, symbol)| {
+        let variants = symbols.variants.iter().enumerate();
+        let variants = variants.map(|(at, (variant, symbol))| {
             let doc = format!(" Symbol `{symbol}`.");
             let variant = ident(variant);
-            quote!(#[doc = #doc] #variant)
+            let default = (symbols.default == Some(at)).then(|| quote!(#[default]));
+            quote!(#[doc = #doc] #default #variant)
         });
+        let default = symbols.default.map(|_| quote!(, Default));
         // Symbols often have a common prefix.
         let definition = quote! {
             #docs
-            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash #(, #own)*)]
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash #default #(, #own)*)]
             #[non_exhaustive]
             #[allow(clippy::enum_variant_names)]
             pub enum #name { #(#variants),* }
@@ -29,16 +32,6 @@ impl Emitter<'_> {
         let count = position(symbols.variants.len());
         let mut code = vec![definition, self.symbols(item, symbols)];
         code.extend(from_str(item, symbols));
-        if let Some(default) = symbols.default {
-            let variant = ident(&symbols.variants[default].0);
-            code.push(quote! {
-                impl Default for #name {
-                    fn default() -> Self {
-                        Self::#variant
-                    }
-                }
-            });
-        }
         let (encode, decode) = enum_codec(symbols, &count);
         code.extend(codec_impls(&quote!(#name), Form::Owned, &encode, &decode));
         code
