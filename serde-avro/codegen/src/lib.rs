@@ -34,9 +34,9 @@
 //! without a default, if others have one. An enum has `Default` if the schema has a default symbol,
 //! which `FromStr` returns for unknown symbols. Decimals with more digits are bytes.
 //!
-//! A record that contains itself has a `Box` in the field that closes the cycle. All types implement
-//! `Encode` and `Decode`, and named types `AvroType`, whose constants are the schema and its
-//! fingerprint.
+//! A record that contains itself has a `Box` in the field that closes the cycle. All types
+//! implement `Encode` and `Decode`, and named types `AvroType`; their constants `SCHEMA` and
+//! `FINGERPRINT` are the schema and its fingerprint.
 
 mod config;
 mod docs;

@@ -42,9 +42,9 @@ pub fn include_avro(input: TokenStream) -> TokenStream {
 /// Builds the Avro schema of a type, and implements `AvroType`, `SchemaComponent`, `Encode` and
 /// `Decode` of `avouch_avro::codec`.
 ///
-/// A struct with named fields is a record. An enum without data is an enum. An enum of variants with
-/// one value each is a union of their schemas, in which a variant without a value is null. The table
-/// of `SchemaComponent` lists the types of fields. Documentation comments become `doc`.
+/// A struct with named fields is a record. An enum without data is an enum. An enum of variants
+/// with one value each is a union of their schemas, in which a variant without a value is null. The
+/// table of `SchemaComponent` lists the types of fields. Documentation comments become `doc`.
 ///
 /// Attributes of the type, `#[avro(...)]`:
 ///
@@ -53,15 +53,17 @@ pub fn include_avro(input: TokenStream) -> TokenStream {
 /// | `name = "..."` | the name in the schema instead of the Rust name |
 /// | `namespace = "..."` | the namespace |
 /// | `subject = "..."` | `AvroType::SUBJECT` |
-/// | `rename_all = "..."` | the case of fields or symbols: `camelCase`, `PascalCase`, `snake_case` or `SCREAMING_SNAKE_CASE` |
+/// | `rename_all = "..."` | the case of fields or symbols |
 /// | `default = "..."` | the default symbol of an enum |
+///
+/// The cases are `camelCase`, `PascalCase`, `snake_case` and `SCREAMING_SNAKE_CASE`.
 ///
 /// Attributes of a field or variant:
 ///
 /// | attribute | effect |
 /// |---|---|
 /// | `name = "..."` | the name of the field or symbol |
-/// | `default = "..."` | the default of a field, as JSON; that of an `Option` is `null` if it has none |
+/// | `default = "..."` | the default of a field, as JSON; `null` for an `Option` without one |
 ///
 /// The type has no type parameters and at most one lifetime.
 #[proc_macro_derive(AvroType, attributes(avro))]

@@ -339,7 +339,10 @@ mod tests {
     fn definitions_print_nested_types() {
         let schema = Schema::parse(&doubling(3)).unwrap();
         let nested = schema.definition(schema.named("R1").unwrap());
-        let expected = r#"{"type":"record","name":"R1","fields":[{"name":"a","type":{"type":"record","name":"R0","fields":[]}},{"name":"b","type":"R0"}]}"#;
+        let expected = concat!(
+            r#"{"type":"record","name":"R1","fields":[{"name":"a","type":"#,
+            r#"{"type":"record","name":"R0","fields":[]}},{"name":"b","type":"R0"}]}"#,
+        );
         assert_eq!(nested.to_string(), expected);
         let alone = Schema::parse(expected).unwrap();
         assert_eq!(nested.rabin_fingerprint(), alone.rabin_fingerprint());
