@@ -47,6 +47,7 @@ impl Scope {
 
 /// Returns the name of a type or variant in upper camel case.
 pub(crate) fn type_name(avro: &str) -> String {
+    // An Avro name can consist of underscores, which the case removes.
     let name = letter_first(avro.to_upper_camel_case(), 'N');
     match RESERVED_TYPES.contains(&name.as_str()) {
         true => format!("{name}_"),

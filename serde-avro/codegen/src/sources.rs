@@ -165,6 +165,7 @@ fn read(paths: &[PathBuf]) -> Result<(SchemaFiles, Vec<usize>), Error> {
         add(&mut files, SchemaFiles::new(vec![file]));
         chosen.push(path.clone());
     }
+    // The order in which a folder is listed differs between file systems.
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let files = SchemaFiles::new(files);
     let mut selected = Vec::new();

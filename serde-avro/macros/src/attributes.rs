@@ -47,6 +47,7 @@ impl Attributes {
 
     /// Returns the name in the schema of a field or symbol with the Rust name `own`.
     pub(crate) fn name_of(&self, own: &str, container: &Self) -> syn::Result<String> {
+        // A raw identifier is the same name in the schema.
         let own = own.trim_start_matches("r#");
         let name = match (&self.name, &container.rename_all) {
             (Some(name), _) => name.value(),

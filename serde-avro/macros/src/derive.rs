@@ -12,7 +12,7 @@ const OF_ENUM: [&str; 5] = ["name", "namespace", "subject", "rename_all", "defau
 const OF_FIELD: [&str; 2] = ["name", "default"];
 const OF_VARIANT: [&str; 1] = ["name"];
 
-/// What a kind of type contributes to the implementations.
+/// The parts of the implementations that depend on the kind of the type.
 struct Parts {
     /// Statements that write the schema to `out`.
     schema: TokenStream,
@@ -35,6 +35,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     // A type without borrowed parts is decoded from data of any lifetime.
     let (de, new_lifetime) = match &lifetime {
         Some(lifetime) => (quote!(#lifetime), quote!(<#lifetime>)),
+        // The name cannot clash: the type has no lifetime of its own.
         None => (quote!('de), quote!(<'de>)),
     };
     let (any, of_de, of_static) = match &lifetime {
@@ -128,6 +129,7 @@ fn record(name: &Ident, data: &DataStruct, attributes: &Attributes) -> syn::Resu
         attributes.doc_member()
     );
     let (mut members, mut encode, mut decode) = (Vec::new(), Vec::new(), Vec::new());
+    // The text between two types is one literal: fewer calls at run time.
     let mut separator = "";
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
@@ -261,6 +263,7 @@ fn union(data: &DataEnum, attributes: &Attributes) -> syn::Result<Parts> {
         // Branches have no names of their own.
         Attributes::read(&variant.attrs, &[])?;
         let (ident, index) = (&variant.ident, position(index));
+        // Not before the first branch.
         let comma = (!branches.is_empty()).then(|| quote!(out.json(",");));
         let ty = match &variant.fields {
             Fields::Unit => {
@@ -300,6 +303,7 @@ fn union(data: &DataEnum, attributes: &Attributes) -> syn::Result<Parts> {
 
 /// Returns the arms of a match over indexes below their number. The last one takes all others.
 fn arms<T>(values: &[T], value: impl Fn(&T) -> TokenStream) -> TokenStream {
+    // The decoder rejects indexes beyond the last, which the compiler does not see.
     let last = values.len().saturating_sub(1);
     let arms = values.iter().enumerate().map(|(index, found)| {
         let (index_pattern, value) = (position(index), value(found));

@@ -71,6 +71,7 @@ impl Include {
     /// # Errors
     /// If a file cannot be read, or its schema has no types in Rust.
     pub(crate) fn expand(&self) -> syn::Result<TokenStream> {
+        // Cargo sets it for the crate that calls the macro.
         let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
         let paths: Vec<PathBuf> = self
             .paths
@@ -82,6 +83,7 @@ impl Include {
             .generator
             .generate_files(&paths)
             .map_err(|error| failed(&error))?;
+        // A macro returns tokens, and the generator formatted text.
         let types: TokenStream = code.parse().map_err(|error| failed(&error))?;
         let mut files = Vec::new();
         for path in &paths {

@@ -41,7 +41,7 @@ struct Payment<'a> {
 )]
 enum Kind {
     #[default]
-    CardPayment,
+    CreditTransfer,
     #[avro(name = "OTHER")]
     Rest,
 }
@@ -65,7 +65,7 @@ const EXPECTED: &str = r#"{"type":"record","name":"Payment","namespace":"com.exa
     "doc":"A payment\nwith \"quotes\".","fields":[
     {"name":"paymentId","type":"string","doc":"Unique."},
     {"name":"amount","type":"long","default":0},
-    {"name":"type","type":{"type":"enum","name":"Kind","symbols":["CARD_PAYMENT","OTHER"],
+    {"name":"type","type":{"type":"enum","name":"Kind","symbols":["CREDIT_TRANSFER","OTHER"],
         "default":"OTHER"}},
     {"name":"note","type":["null","string"],"default":null},
     {"name":"parts","type":{"type":"array","items":{"type":"record","name":"Part","fields":[

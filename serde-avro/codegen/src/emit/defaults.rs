@@ -23,11 +23,13 @@ impl Emitter<'_> {
     }
 
     fn value(&self, ty: &Type, json: &Value, from: &Item, depth: usize) -> Option<TokenStream> {
+        // A default can nest as deep as its JSON, and its code as deep as the compiler permits.
         if depth > DEPTH_MAX {
             return None;
         }
         Some(match ty {
             Type::Null if json.is_null() => quote!(()),
+            // The literals of a type of the user are unknown.
             Type::Null | Type::External(_) => return None,
             Type::Boolean => {
                 let value = json.as_bool()?;
@@ -138,6 +140,7 @@ impl Emitter<'_> {
         from: &Item,
         depth: usize,
     ) -> Option<TokenStream> {
+        // A default belonged to the first branch; since Avro 1.12 it can belong to any.
         union.branches.iter().find_map(|branch| {
             let value = self.value(&branch.ty, json, from, depth)?;
             let variant = ident(&branch.name);
@@ -154,6 +157,7 @@ impl Emitter<'_> {
                     .first()
                     .map_or(0, |first| if *first > 0x7f { 0xff } else { 0 });
                 let mut wide = [sign; 16];
+                // Longer numbers exceed the precision of the type.
                 let start = wide.len().checked_sub(bytes.len())?;
                 wide[start..].copy_from_slice(&bytes);
                 let number = Literal::i128_unsuffixed(i128::from_be_bytes(wide));
@@ -163,6 +167,7 @@ impl Emitter<'_> {
                 let bytes: [u8; 12] = bytes(json)?.try_into().ok()?;
                 let part = |at: usize| {
                     let part = bytes[at..at + 4].try_into().unwrap_or_default();
+                    // A duration is little-endian, unlike a decimal.
                     Literal::u32_unsuffixed(u32::from_le_bytes(part))
                 };
                 let (months, days, millis) = (part(0), part(4), part(8));

@@ -27,7 +27,7 @@ pub(crate) enum Form {
     Borrowed,
 }
 
-/// What all functions of this module read.
+/// The input of all functions of this module.
 pub(crate) struct Emitter<'m> {
     model: &'m Model,
     config: &'m Generator,
@@ -83,6 +83,7 @@ impl<'m> Module<'m> {
         own_name: Option<&str>,
     ) -> TokenStream {
         let mut items = self.items.clone();
+        // Names are unique in a module, so that the order is total.
         items.sort_by(|a, b| a.name.cmp(&b.name));
         let mut tokens = TokenStream::new();
         for item in items {

@@ -32,6 +32,7 @@ impl Emitter<'_> {
             .flat_map(|file| file.items)
             .filter_map(|item| Some((name(&item)?, item)))
             .collect();
+        // Only what the code calls is kept, so that a crate without dates needs no crate for them.
         let mut used = BTreeSet::new();
         words(code, &mut used);
         // A function can call one that comes before it in the templates.

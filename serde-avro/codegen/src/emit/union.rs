@@ -105,6 +105,7 @@ impl Emitter<'_> {
         {
             return Vec::new();
         }
+        // Two branches of one Rust type, such as bytes and a large decimal, would conflict.
         let is_unique = |rust| types.iter().filter(|other| *other == rust).count() == 1;
         let unique = union
             .branches

@@ -51,6 +51,7 @@ pub(crate) fn collect<'f>(
             }
         }
     }
+    // The order of the selection has no effect on the output.
     needed.sort_unstable();
     let mut definitions: Vec<Definition<'f>> = Vec::new();
     let mut positions: BTreeMap<String, usize> = BTreeMap::new();
@@ -59,6 +60,7 @@ pub(crate) fn collect<'f>(
         for definition in of_file(files.file(at), &schema) {
             let position = positions.get(&definition.full_name);
             match position.and_then(|position| definitions.get(*position)) {
+                // Files often repeat a definition that they share.
                 Some(other) if is_equal(&definition, other) => {}
                 Some(other) => {
                     let reason = Reason::Conflict {
@@ -92,6 +94,7 @@ fn of_file<'f>(file: &'f SchemaFile, schema: &Schema) -> Vec<Definition<'f>> {
         if node.is_imported || !seen.insert(id) {
             continue;
         }
+        // Reversed, because the last one is taken first.
         queue.extend(node.kind.children().rev());
         let full_name = match node.name() {
             Some(name) => name.fullname().to_owned(),

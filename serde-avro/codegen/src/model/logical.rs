@@ -86,6 +86,7 @@ fn decimal(node: &Node, size: Option<usize>) -> Option<Logical> {
         None => 0,
         Some(scale) => scale.ok()?,
     };
+    // The specification requires that an invalid logical type is ignored.
     let fits = size.is_none_or(|size| precision <= digits(size));
     let is_valid = (1..=DIGITS_MAX).contains(&precision) && scale <= precision;
     (is_valid && fits).then_some(Logical::Decimal {

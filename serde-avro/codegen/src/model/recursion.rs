@@ -27,12 +27,14 @@ pub(super) fn add_boxes(model: &mut Model) {
                 visits[at] = Visit::Done;
                 continue;
             };
+            // The item stays below its target until the target is done.
             stack.push((at, next + 1));
             match visits[target.0] {
                 Visit::Not => {
                     visits[target.0] = Visit::Running;
                     stack.push((target.0, 0));
                 }
+                // The target is on the stack, so this edge closes a cycle.
                 Visit::Running => boxed.push((at, place)),
                 Visit::Done => {}
             }
@@ -58,6 +60,7 @@ fn held(item: &super::Item) -> Vec<(usize, ItemId)> {
 pub(super) fn endless(model: &Model) -> Option<(ItemId, String)> {
     let mut finite = vec![false; model.items.len()];
     loop {
+        // Repeated, because an item can depend on a later one.
         let mut is_changed = false;
         for at in 0..finite.len() {
             let is_finite = |ty: &&Type| required(ty).is_none_or(|id| finite[id.0]);

@@ -84,6 +84,7 @@ impl<'c> Builder<'c> {
             .iter()
             .filter(|definition| self.is_generated(definition))
             .collect();
+        // Numbers of equal names do not depend on the order of the files.
         generated.sort_by(|a, b| a.full_name.cmp(&b.full_name));
         for definition in generated {
             let module = module_of(&definition.full_name);
@@ -120,6 +121,7 @@ impl<'c> Builder<'c> {
         };
         if self.config.borrowed {
             let is_borrowing = |ty: &Type| matches!(ty, Type::String | Type::Bytes | Type::Map(_));
+            // After all other names, so that the option changes none of them.
             for at in model.containing(is_borrowing) {
                 let item = &mut model.items[at];
                 let scope = self.scopes.entry(item.module.clone()).or_default();

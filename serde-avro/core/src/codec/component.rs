@@ -39,6 +39,7 @@ impl SchemaWriter {
 
     /// Appends the definition of a named type where it occurs first, and its name elsewhere.
     pub fn define(&mut self, full_name: &str, definition: impl FnOnce(&mut Self)) {
+        // Before the definition is written, because it can contain its own name.
         if self.defined.insert(full_name.to_owned()) {
             definition(self);
         } else {
