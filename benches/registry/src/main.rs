@@ -41,24 +41,25 @@ fn main() -> Result<()> {
     page::render()
 }
 
-/// Measures lookups of one schema by id, repeated registrations of that schema, and as many
-/// requests to the minimal server, alternating.
+/// Measures lookups of one schema by id, repeated registrations of that schema, lists of
+/// associations, and as many requests to the minimal server, alternating.
 fn lookups() -> Result<Lookups> {
     let registry = Process::registry()?;
     let registered = http::once(&registry.address, &load::registration(0))?;
     ensure!(registered.status == 200, "{registered:?}");
     let hello = Process::hello()?;
-    let requests: [fn() -> Request; 3] = [
+    let requests: [fn() -> Request; 4] = [
         || Request::get("/schemas/ids/1".to_owned()),
         || Request::get("/".to_owned()),
         || load::registration(0),
+        || Request::get("/associations/resources/-/topic?resourceType=topic".to_owned()),
     ];
-    let servers = [&registry, &hello, &registry];
-    let mut times = [const { Vec::new() }; 3];
+    let servers = [&registry, &hello, &registry, &registry];
+    let mut times = [const { Vec::new() }; 4];
     for round in 0..=ROUNDS {
         let mut turns: Vec<_> = servers.iter().zip(requests).zip(&mut times).collect();
         // The order alternates, so that no server always runs first.
-        turns.rotate_left(round % 3);
+        turns.rotate_left(round % 4);
         for ((server, request), times) in turns {
             let load = Load {
                 connections: LOOKUP_CONNECTIONS,
@@ -74,12 +75,18 @@ fn lookups() -> Result<Lookups> {
             }
         }
     }
-    let [registry_ns, hello_ns, repeated_registration_ns] = times.map(median);
+    let [
+        registry_ns,
+        hello_ns,
+        repeated_registration_ns,
+        associations_ns,
+    ] = times.map(median);
     Ok(Lookups {
         connections: LOOKUP_CONNECTIONS,
         registry_ns,
         hello_ns,
-        repeated_registration_ns: Some(repeated_registration_ns),
+        repeated_registration_ns,
+        associations_ns,
     })
 }
 
