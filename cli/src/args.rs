@@ -106,7 +106,7 @@ pub(crate) struct CodegenArgs {
     /// Write nothing, and exit with 3 if the output is not up to date.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Print the lines of [dependencies] that the output needs.
+    /// Print the lines for `[dependencies]` that the output needs.
     #[arg(long, conflicts_with_all = ["paths", "out", "check"])]
     pub(crate) dependencies: bool,
     /// Crate with the types of dates and times.
