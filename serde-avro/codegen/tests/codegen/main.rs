@@ -55,7 +55,7 @@ fn errors_have_file_line_and_solution() {
     let empty = record("\n{\"name\": \"u\", \"type\":\n []}");
     let other = KIND.replace("SHOP", "STORE");
     let renamed = record("").replace("\"R\"", "\"R\", \"x-rust-name\": \"a b\"");
-    let invalid = record(r#"{"name": "a", "type": "strin"}"#);
+    let invalid = record(r#"{"name": "a", "type": "text"}"#);
     let table: [(&[(&str, &str)], &str); 6] = [
         (
             &[("r.avsc", &endless)],
@@ -78,7 +78,7 @@ fn errors_have_file_line_and_solution() {
         ),
         (
             &[("r.avsc", &invalid)],
-            "r.avsc: unknown type \"strin\"; expected a definition in this file or another .avsc \
+            "r.avsc: unknown type \"text\"; expected a definition in this file or another .avsc \
              file",
         ),
         (
@@ -96,8 +96,8 @@ fn errors_have_file_line_and_solution() {
 #[test]
 fn options_of_unknown_types_are_errors() {
     let generate = |generator: Generator| generator.generate([("money.avsc", MONEY)]);
-    let unknown = generate(Generator::new().rename("shop.Mony", "Cash"));
-    assert!(matches!(unknown, Err(Error::UnknownOption { name }) if name == "shop.Mony"));
+    let unknown = generate(Generator::new().rename("shop.Price", "Cash"));
+    assert!(matches!(unknown, Err(Error::UnknownOption { name }) if name == "shop.Price"));
     let unknown = generate(Generator::new().replace_field("shop.Money.unit", "crate::Units"));
     assert!(matches!(unknown, Err(Error::UnknownOption { .. })));
     let invalid = generate(Generator::new().replace_type("shop.Money", "not a type"));
