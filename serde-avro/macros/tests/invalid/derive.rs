@@ -1,3 +1,5 @@
+//! Types that have no Avro schema.
+
 use avouch_avro_macros::AvroType;
 
 #[derive(AvroType)]
